@@ -1,0 +1,5 @@
+"""`python -m scheduledtask.cli` is `kubectl scheduledtask`."""
+
+from scheduledtask.cli.main import main
+
+main()
