@@ -1,0 +1,1 @@
+"""From files to clean text in overlapping chunks."""

@@ -1,0 +1,1 @@
+"""Copies of what Monday.com and Jira hold."""
