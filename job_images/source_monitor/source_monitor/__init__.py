@@ -1,0 +1,1 @@
+"""The jobs of source_monitor: pages, feeds and PDF files watched for changes that matter to a reader."""

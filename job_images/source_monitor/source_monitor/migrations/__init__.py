@@ -1,0 +1,1 @@
+"""The tables' history, one alembic revision a file."""
