@@ -1,0 +1,1 @@
+"""Manifests that users get wrong, and what they are told."""
