@@ -1,13 +1,12 @@
 """The operator as Helm installed it, seen from outside: its Deployment, its pod, its HTTP server."""
 
-import json
 import re
 import subprocess
 from dataclasses import dataclass
 
 from tests.cluster import Cluster
 from tests.integration.operator_process import eventually
-from tests.integration.tasks import Body
+from tests.integration.tasks import Body, Tasks
 
 
 @dataclass(frozen=True)
@@ -44,8 +43,7 @@ class InstalledOperator:
         return float(match[1])
 
     def pods(self) -> list[Body]:
-        items: list[Body] = json.loads(self.kubectl("get", "pods", "-l", self._selector, "-o", "json"))["items"]
-        return items
+        return Tasks(self.cluster, self.namespace).listed("pod", self._selector)
 
     def pod(self) -> Body:
         """Its one pod that isn't on its way out."""

@@ -1,6 +1,5 @@
 """Tasks whose runs are real: small Python programs in pods that a `restricted` namespace admits."""
 
-import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -40,8 +39,7 @@ class ProgramTasks(Tasks):
     def jobs(self, name: str) -> list[Body]:
         """The Jobs of a task."""
         selector = f"scheduledtask.dev/task={name}"
-        items: list[Body] = json.loads(self.kubectl("get", "jobs", "-l", selector, "-o", "json"))["items"]
-        return items
+        return self.listed("job", selector)
 
     def await_balance(self, name: str, seconds: float = 40) -> Body:
         """The status, once counters and history say exactly what the ended Jobs say: none left out, none twice."""

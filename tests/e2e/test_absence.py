@@ -68,7 +68,7 @@ def test_a_non_retryable_exit_code_ends_the_run_without_the_operator(tasks: Prog
     tasks.kubectl("wait", "job/hopeless-1", "--for=condition=Failed", "--timeout=60s")
 
     assert tasks.get("job", "hopeless-1")["status"]["failed"] == 1
-    assert len(tasks.kubectl("get", "pods", "-l", "job-name=hopeless-1", "-o", "name").split()) == 1
+    assert len(tasks.listed("pod", "job-name=hopeless-1")) == 1
     assert tasks.status("hopeless")["failureCount"] == 0, "nobody is there to count"
 
 

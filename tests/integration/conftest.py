@@ -1,18 +1,16 @@
 """A real control plane for the integration tests: etcd, kube-apiserver and kube-controller-manager, no nodes."""
 
-import base64
 import os
-import ssl
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
-import yaml
 
 from tests.cluster import Cluster
 from tests.install import serve_definition
+from tests.integration.administrator import administrator
 from tests.integration.command_line import CommandLine, kubeconfig_of
 from tests.integration.operator_process import OperatorProcess, operator_kubeconfig
 from tests.integration.tasks import Tasks
@@ -35,25 +33,20 @@ def control_plane() -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="session")
-def api_server(control_plane: Cluster) -> Iterator[httpx.Client]:
-    """An administrator's HTTP client: for what kubectl can't send, and for many requests in little time."""
-    kubeconfig = yaml.safe_load(control_plane.kubeconfig.read_text())
-    cluster, user = kubeconfig["clusters"][0]["cluster"], kubeconfig["users"][0]["user"]
-    trusted = ssl.create_default_context(cadata=base64.b64decode(cluster["certificate-authority-data"]).decode())
-    headers = {"Authorization": f"Bearer {user['token']}"}
-    with httpx.Client(base_url=cluster["server"], headers=headers, verify=trusted, timeout=30) as client:
-        yield client
+def api_server(control_plane: Cluster) -> httpx.Client:
+    """An administrator's HTTP client of the control plane."""
+    return administrator(control_plane)
 
 
 @pytest.fixture
-def namespace(control_plane: Cluster) -> Iterator[str]:
+def namespace(api_server: httpx.Client) -> Iterator[str]:
     """A fresh namespace, deleted with all that is in it when the test has ended."""
     name = f"test-{uuid.uuid4().hex[:10]}"
-    control_plane.kubectl("create", "namespace", name)
+    api_server.post("/api/v1/namespaces", json={"metadata": {"name": name}}).raise_for_status()
     try:
         yield name
     finally:
-        control_plane.kubectl("delete", "namespace", name, "--wait=false")
+        api_server.delete(f"/api/v1/namespaces/{name}").raise_for_status()
 
 
 @pytest.fixture(scope="module")

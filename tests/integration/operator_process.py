@@ -23,7 +23,7 @@ RIGHTS = ("ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBi
 Answer = TypeVar("Answer")
 
 
-def eventually(read: Callable[[], Answer], wanted: Callable[[Answer], bool], what: str, seconds: float = 30) -> Answer:
+def eventually(read: Callable[[], Answer], wanted: Callable[[Answer], bool], what: str, seconds: float = 60) -> Answer:
     """Read until the answer is as wanted and return it; AssertionError with the last answer after `seconds`."""
     deadline = time.monotonic() + seconds
     while not wanted(answer := read()):

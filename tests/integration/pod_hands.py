@@ -3,18 +3,19 @@
 All else (API server, CronJob and Job controllers) is real. Runs on a real kubelet are in tests/e2e.
 """
 
-import json
 from datetime import UTC, datetime
 from typing import Any
 
 from tests.cluster import Cluster
+from tests.integration.administrator import MERGE_PATCH, administrator
 from tests.integration.operator_process import eventually
+from tests.integration.tasks import Tasks
 
 
 def pods_of(cluster: Cluster, namespace: str, job: str) -> list[dict[str, Any]]:
     """The pods of a Job, the oldest first."""
-    text = cluster.kubectl("get", "pods", "-n", namespace, "-l", f"batch.kubernetes.io/job-name={job}", "-o", "json")
-    return sorted(json.loads(text)["items"], key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
+    pods = Tasks(cluster, namespace).listed("pod", f"batch.kubernetes.io/job-name={job}")
+    return sorted(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
 
 
 def begin_pod(cluster: Cluster, namespace: str, job: str) -> None:
@@ -76,5 +77,5 @@ def _open_pod(cluster: Cluster, namespace: str, job: str) -> dict[str, Any]:
 
 
 def _patch_status(cluster: Cluster, namespace: str, pod: dict[str, Any], status: dict[str, Any]) -> None:
-    name, patch = pod["metadata"]["name"], json.dumps({"status": status})
-    cluster.kubectl("patch", "pod", name, "-n", namespace, "--subresource=status", "--type=merge", "-p", patch)
+    path = f"/api/v1/namespaces/{namespace}/pods/{pod['metadata']['name']}/status"
+    administrator(cluster).patch(path, json={"status": status}, headers=MERGE_PATCH).raise_for_status()

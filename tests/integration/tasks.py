@@ -6,11 +6,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.cluster import Cluster
+from tests.integration.administrator import administrator
 from tests.integration.operator_process import eventually
 
 Body = dict[str, Any]
 NEVER_SOON = "0 0 1 1 *"
 """A schedule that is due once a year: slots don't disturb the test."""
+PATHS = {
+    "stask": ("apis/scheduledtask.dev/v1alpha1", "scheduledtasks"),
+    "cronjob": ("apis/batch/v1", "cronjobs"),
+    "job": ("apis/batch/v1", "jobs"),
+    "pod": ("api/v1", "pods"),
+    "event": ("api/v1", "events"),
+}
+"""Where the API server has the objects of each kind: API group, and plural."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +57,7 @@ class Tasks:
         status: Body = self.get("stask", name).get("status", {})
         return status
 
-    def await_status(self, name: str, wanted: Callable[[Body], Any], what: str, seconds: float = 30) -> Body:
+    def await_status(self, name: str, wanted: Callable[[Body], Any], what: str, seconds: float = 60) -> Body:
         """The status once it is as wanted; what is absent from it (a KeyError, an IndexError) is not there yet."""
 
         def holds(status: Body) -> bool:
@@ -78,19 +87,30 @@ class Tasks:
         return eventually(ready, lambda found: found.get("status") == status, f"task {name} is Ready={status}")
 
     def get(self, kind: str, name: str) -> Body:
-        body: Body = json.loads(self.kubectl("get", kind, name, "-o", "json"))
-        return body
+        """One object, of a kind of `PATHS`."""
+        return self._read(kind, f"/{name}")
 
-    def names(self, kind: str) -> list[str]:
-        return self.kubectl("get", kind, "-o", "name").split()
+    def listed(self, kind: str, labels: str = "") -> list[Body]:
+        """The objects of a kind, those alone that have these labels."""
+        items: list[Body] = self._read(kind, params={"labelSelector": labels})["items"]
+        return items
+
+    def names(self, *kinds: str) -> list[str]:
+        """What `kubectl get` calls the objects of these kinds, but for the API group: ``job/report-1``."""
+        return [f"{kind}/{item['metadata']['name']}" for kind in kinds for item in self.listed(kind)]
 
     def events(self, name: str) -> list[Body]:
         """Kubernetes Events about a task, those that others post included."""
-        listed = json.loads(self.kubectl("get", "events", "-o", "json"))["items"]
-        return [event for event in listed if event["involvedObject"]["name"] == name]
+        return [event for event in self.listed("event") if event["involvedObject"]["name"] == name]
 
     def kubectl(self, *arguments: str, input: str | None = None) -> str:
         return self.cluster.kubectl("--namespace", self.namespace, *arguments, input=input)
+
+    def _read(self, kind: str, rest: str = "", params: dict[str, str] | None = None) -> Body:
+        group, plural = PATHS[kind]
+        path = f"/{group}/namespaces/{self.namespace}/{plural}{rest}"
+        body: Body = administrator(self.cluster).get(path, params=params).raise_for_status().json()
+        return body
 
 
 def condition(status: Body, kind: str) -> Body:

@@ -80,8 +80,8 @@ class TestRun:
             command = cli.start("run", "unattended", "--wait")
             command.await_words("attempt 1 of 1")
             tasks.cluster.restart("kube-apiserver")
-            (job,) = tasks.names("jobs")
-            end_pod(tasks.cluster, tasks.namespace, job.removeprefix("job.batch/"), 77, "no key")
+            (job,) = tasks.names("job")
+            end_pod(tasks.cluster, tasks.namespace, job.removeprefix("job/"), 77, "no key")
             answer = command.answer()
         finally:
             operator.start()
@@ -97,7 +97,7 @@ class TestRun:
 
         command = cli.start("run", "stuck", "--wait")
         run = the_run(tasks, "stuck")
-        (pod,) = eventually(lambda: tasks.names("pods"), bool, "the run has a pod")
+        (pod,) = eventually(lambda: tasks.names("pod"), bool, "the run has a pod")
         container = {"name": "main", "image": "x", "imageID": "", "ready": False, "restartCount": 0}
         state = {"waiting": {"reason": "ErrImagePull", "message": "no such image"}}
         status = json.dumps({"status": {"containerStatuses": [container | {"state": state}]}})
@@ -226,7 +226,7 @@ class TestLogs:
         tasks.apply("waiting")
         tasks.await_ready("waiting")
         tasks.start_run("waiting", "first")
-        eventually(lambda: tasks.names("pods"), bool, "the Job controller has made the pod")
+        eventually(lambda: tasks.names("pod"), bool, "the Job controller has made the pod")
 
         answer = cli("logs", "waiting")
 
@@ -239,7 +239,7 @@ class TestLogs:
         tasks.await_ready("quiet")
         nothing = cli("logs", "quiet")
         tasks.start_run("quiet", "first")
-        eventually(lambda: tasks.names("pods"), bool, "the Job controller has made the pod")
+        eventually(lambda: tasks.names("pod"), bool, "the Job controller has made the pod")
 
         other_run, other_attempt = cli("logs", "quiet", "--run", "second"), cli("logs", "quiet", "--attempt", "3")
 

@@ -82,7 +82,7 @@ class TestRun:
 
         answer = cli("run", "strict")
 
-        assert (answer.code, tasks.names("jobs")) == (1, [])
+        assert (answer.code, tasks.names("job")) == (1, [])
         assert "days is required: give it a value" in answer.errors
 
     def test_what_the_operator_refuses_later_is_told_in_its_words(self, tasks: Tasks, cli: CommandLine) -> None:
@@ -107,7 +107,7 @@ class TestRun:
 
         assert answer.code == 1
         assert "Skipped (Overlap): Run first was active, and concurrency.policy is Forbid." in answer.output
-        assert tasks.names("jobs") == ["job.batch/first"]
+        assert tasks.names("job") == ["job/first"]
 
     def test_without_the_operator_the_command_stays_and_that_is_told(
         self, tasks: Tasks, cli: CommandLine, operator: OperatorProcess
@@ -197,7 +197,7 @@ class TestCancel:
         tasks.await_ready("report")
         run = a_failed_run(tasks, cli, "report")
         tasks.start_run("report", "second")
-        eventually(lambda: tasks.names("jobs"), lambda names: len(names) == 2, "both Jobs are there")
+        eventually(lambda: tasks.names("job"), lambda names: len(names) == 2, "both Jobs are there")
 
         ended, unknown = cli("cancel", "report", run), cli("cancel", "report", "third")
 

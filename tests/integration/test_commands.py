@@ -68,7 +68,7 @@ def test_the_same_id_twice_is_one_run_also_after_its_job_was_pruned(tasks: Tasks
     end_pod(tasks.cluster, tasks.namespace, "once-x", 0)
     tasks.await_outcome("once", "once-x")
     await_answer(tasks, "once")
-    eventually(lambda: tasks.names("jobs"), lambda names: names == [], "the Job is pruned")
+    eventually(lambda: tasks.names("job"), lambda names: names == [], "the Job is pruned")
 
     operator.stop()
     command(tasks, "once", "run", "x")
@@ -76,7 +76,7 @@ def test_the_same_id_twice_is_one_run_also_after_its_job_was_pruned(tasks: Tasks
     await_answer(tasks, "once")
 
     status = tasks.status("once")
-    assert (status["successCount"], status["active"], tasks.names("jobs")) == (1, [], [])
+    assert (status["successCount"], status["active"], tasks.names("job")) == (1, [], [])
 
 
 def test_a_command_given_while_the_operator_is_away_is_carried_out_when_it_returns(
@@ -112,7 +112,7 @@ def test_a_command_that_can_not_be_carried_out_is_told_and_starts_nothing(tasks:
     (message,) = refusals(tasks, "strict")
     assert told in message
     assert told in tasks.kubectl("describe", "stask", "strict")
-    assert tasks.names("jobs") == []
+    assert tasks.names("job") == []
 
 
 def test_a_job_of_that_name_that_is_somebody_elses_is_left_alone(tasks: Tasks) -> None:
@@ -224,7 +224,7 @@ def test_forbid_skips_a_second_run_and_counts_that(tasks: Tasks) -> None:
     await_answer(tasks, "alone")
     assert (entry["outcome"], entry["reason"], entry["trigger"]) == ("Skipped", "Overlap", "Manual")
     assert "alone-first" in entry["message"]
-    assert (tasks.status("alone")["skippedCount"], tasks.names("jobs")) == (1, ["job.batch/alone-first"])
+    assert (tasks.status("alone")["skippedCount"], tasks.names("job")) == (1, ["job/alone-first"])
 
 
 def test_replace_ends_the_active_run_first(tasks: Tasks) -> None:

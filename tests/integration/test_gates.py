@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 
 from scheduledtask.cli.run import job_of
+from tests.integration.administrator import MERGE_PATCH
 from tests.integration.operator_process import OperatorProcess, eventually
 from tests.integration.pod_hands import end_pod, ended_status, pods_of
 from tests.integration.tasks import Tasks
@@ -102,7 +103,6 @@ def pods_ended(client: httpx.Client, namespace: str, chance: random.Random) -> I
     set of pods that were there together."""
     path, together = f"/api/v1/namespaces/{namespace}/pods", list[set[str]]()
     stop = threading.Event()
-    merge = {"Content-Type": "application/merge-patch+json"}
 
     def work() -> None:
         while not stop.wait(0.05):
@@ -112,7 +112,7 @@ def pods_ended(client: httpx.Client, namespace: str, chance: random.Random) -> I
             for pod in pods:
                 code = chance.choices([0, 1, 65], weights=[85, 10, 5])[0]
                 body = {"status": ended_status(pod, code, "busy" if code else "")}
-                client.patch(f"{path}/{pod['metadata']['name']}/status", json=body, headers=merge)
+                client.patch(f"{path}/{pod['metadata']['name']}/status", json=body, headers=MERGE_PATCH)
 
     worker = threading.Thread(target=work, daemon=True)
     worker.start()
@@ -214,7 +214,7 @@ def test_a_queue_runs_slots_and_manual_runs_in_their_order_also_those_from_an_ab
         tasks.start_run("orderly", "by-hand")
         await_active(tasks, "orderly", 1)
         operator.kill()
-        eventually(lambda: len(tasks.names("jobs")), lambda count: count >= 3, "two slots have their Jobs", 150)
+        eventually(lambda: len(tasks.names("job")), lambda count: count >= 3, "two slots have their Jobs", 150)
         operator.start()
         command(tasks, "orderly", "run", "last")
         active = await_active(tasks, "orderly", 4)
@@ -244,7 +244,7 @@ def test_a_slot_whose_turn_does_not_come_in_time_is_missed(tasks: Tasks, api_ser
         status = tasks.await_status("punctual", lambda status: status["missedCount"], "a slot is missed", 90)
         tasks.patch("punctual", suspend=True)
         entry = status["history"][0]
-        eventually(lambda: tasks.names("jobs"), lambda names: names == ["job.batch/by-hand"], "its Job is deleted")
+        eventually(lambda: tasks.names("job"), lambda names: names == ["job/by-hand"], "its Job is deleted")
 
     assert (entry["outcome"], entry["reason"], "startTime" in entry) == ("Missed", "DeadlineExceeded", False)
     assert jobs.overlaps() == []
@@ -265,7 +265,7 @@ def test_a_waiting_run_is_cancelled_without_ever_having_a_pod(tasks: Tasks, api_
 
         command(tasks, "second", "cancel", "second-x")
         entry = tasks.await_outcome("second", "second-x")
-        eventually(lambda: tasks.names("jobs"), lambda names: names == ["job.batch/busy"], "its Job is deleted")
+        eventually(lambda: tasks.names("job"), lambda names: names == ["job/busy"], "its Job is deleted")
         end_pod(tasks.cluster, tasks.namespace, "busy", 0)
         tasks.await_outcome("first", "busy")
 

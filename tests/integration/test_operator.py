@@ -142,9 +142,7 @@ def test_ended_jobs_are_kept_up_to_the_limits_and_counted_all(tasks: Tasks) -> N
     status = tasks.status("many")
     assert (status["successCount"], status["failureCount"]) == (3, 2)
     assert [entry["run"] for entry in status["history"]] == ["run-4", "run-3"]
-    eventually(
-        lambda: sorted(tasks.names("jobs")), lambda jobs: jobs == ["job.batch/run-3", "job.batch/run-4"], "pruned"
-    )
+    eventually(lambda: sorted(tasks.names("job")), lambda jobs: jobs == ["job/run-3", "job/run-4"], "pruned")
 
 
 def test_a_cronjob_edited_by_hand_is_repaired(tasks: Tasks) -> None:
@@ -170,7 +168,7 @@ def test_a_cronjob_deleted_by_hand_is_made_again(tasks: Tasks) -> None:
 
     tasks.kubectl("delete", "cronjob", "removed")
 
-    eventually(lambda: tasks.names("cronjobs"), lambda names: names == ["cronjob.batch/removed"], "it is back")
+    eventually(lambda: tasks.names("cronjob"), lambda names: names == ["cronjob/removed"], "it is back")
     assert tasks.get("cronjob", "removed")["metadata"]["uid"] != uid
 
 
@@ -233,7 +231,7 @@ def test_deleting_a_task_removes_its_children(tasks: Tasks) -> None:
 
     tasks.kubectl("delete", "stask", "brief", "--timeout=10s")
 
-    eventually(lambda: tasks.names("cronjobs,jobs,pods"), lambda names: names == [], "all children are gone", 60)
+    eventually(lambda: tasks.names("cronjob", "job", "pod"), lambda names: names == [], "all children are gone", 60)
 
 
 @pytest.mark.parametrize(

@@ -43,9 +43,9 @@ def test_a_slot_told_as_skipped_is_not_started_when_the_run_in_its_way_ends(task
     # The controller's pass that finds the run ended is the one that would start the slot.
     eventually(lambda: _active(tasks, "kept"), lambda names: "kept-long" not in names, "it knows of the end")
     tasks.await_outcome("kept", "kept-long")
-    jobs = {job for job in tasks.names("jobs") if "/kept-" in job}
+    jobs = {job for job in tasks.names("job") if "/kept-" in job}
     told = [(entry["slot"], entry["reason"]) for entry in status["history"]]
-    assert (told, jobs) == ([(_text(slot), "Overlap")], {"job.batch/kept-long"})
+    assert (told, jobs) == ([(_text(slot), "Overlap")], {"job/kept-long"})
     assert tasks.get("cronjob", "kept")["status"]["lastScheduleTime"] == _text(slot)
 
 

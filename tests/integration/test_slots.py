@@ -23,7 +23,7 @@ def test_a_slot_during_a_manual_run_is_skipped_and_told(tasks: Tasks) -> None:
     tasks.patch("busy", suspend=True)
     skipped = next(entry for entry in status["history"] if entry["outcome"] == "Skipped")
     assert (skipped["reason"], "by-hand" in skipped["message"]) == ("Overlap", True)
-    assert [job for job in tasks.names("jobs") if job != "job.batch/by-hand"] == [], "Forbid held"
+    assert [job for job in tasks.names("job") if job != "job/by-hand"] == [], "Forbid held"
     end_pod(tasks.cluster, tasks.namespace, "by-hand", 0)
     tasks.await_status("busy", lambda status: status["successCount"], "the manual run is counted")
 
@@ -40,4 +40,4 @@ def test_suspended_slots_are_told_in_one_entry_when_it_is_over(tasks: Tasks) -> 
     tasks.patch("asleep", suspend=True)
     entry = status["history"][0]
     assert (entry["outcome"], entry["reason"], entry["slots"]) == ("Skipped", "Suspended", status["skippedCount"])
-    assert tasks.names("jobs") == [], "nothing is caught up"
+    assert tasks.names("job") == [], "nothing is caught up"
