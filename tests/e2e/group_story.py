@@ -91,7 +91,7 @@ def tell_story(tasks: ProgramTasks) -> Story:
             lambda: (set(asked) - set(latest(jobs)), len(latest(jobs)) - count_of_ended(versions)),
             lambda rest: rest == (set(), 0),
             "each run has an outcome",
-            60 + 12 * TRIGGERS,
+            120 + 20 * TRIGGERS,
         )
         eventually(
             lambda: [name for name, pod in latest(pods).items() if not container_end(pod)],

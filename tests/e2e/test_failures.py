@@ -38,7 +38,7 @@ def runs(tasks: ProgramTasks) -> None:
     tasks.apply_program("traceback", TRACEBACK, retry={"maxAttempts": 2, **QUICKLY}, alerts={"consecutiveFailures": 1})
     tasks.apply_program("refused", REFUSED, retry={"maxAttempts": 5})
     tasks.apply_program("greedy", "held = bytearray(400_000_000)", memory="48Mi", retry={"maxAttempts": 1})
-    tasks.apply_program("endless", ON_SIGTERM, timeouts={"attempt": "4s"}, retry={"maxAttempts": 1})
+    tasks.apply_program("endless", ON_SIGTERM, timeouts={"attempt": "20s"}, retry={"maxAttempts": 1})
     tasks.apply_program("overdue", ON_SIGTERM, timeouts={"run": "4s"}, retry={"maxAttempts": 3})
     tasks.apply_program("lucky", SECOND_TIME_LUCKY, retry={"maxAttempts": 3, **QUICKLY})
     names = ("traceback", "refused", "greedy", "endless", "overdue", "lucky")
@@ -64,7 +64,7 @@ def test_a_failed_attempt_is_tried_again_as_often_as_the_task_says(tasks: Progra
     entry = tasks.await_run("traceback", "traceback-1")
 
     assert entry["attempts"] == 2
-    assert len(tasks.kubectl("get", "pods", "-l", "job-name=traceback-1", "-o", "name").split()) == 2
+    assert len(tasks.listed("pod", "job-name=traceback-1")) == 2
     assert tasks.status("traceback")["retryCount"] == 1
     assert tasks.status("traceback")["failureCount"] == 1
 

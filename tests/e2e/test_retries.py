@@ -2,7 +2,6 @@
 test_absence.
 """
 
-import json
 from datetime import datetime, timedelta
 
 import pytest
@@ -13,7 +12,7 @@ from tests.integration.tasks import Body
 
 WAITS = [timedelta(seconds=seconds) for seconds in (15, 25, 40, 80)]
 """Before attempts 2 to 5: twice what `backoff` says, 15 s and 25 s, then what the Job controller waits at least."""
-PROMPT = timedelta(seconds=10)
+PROMPT = timedelta(seconds=30)
 """How late an attempt may start on a machine that builds and tests other things meanwhile."""
 
 GONE = "raise SystemExit('GET /matches/1: HTTP 404')"
@@ -30,7 +29,7 @@ def gone(tasks: ProgramTasks) -> None:
 def ends(tasks: ProgramTasks, unavailable: Watched) -> list[Body]:
     """How the container of each attempt has ended, once one has succeeded."""
     tasks.await_status(unavailable.task, lambda status: status["successCount"], "a run has succeeded", 240)
-    pods = json.loads(tasks.kubectl("get", "pods", "-l", f"job-name={unavailable.run}", "-o", "json"))["items"]
+    pods = tasks.listed("pod", f"job-name={unavailable.run}")
     states = [pod["status"]["containerStatuses"][0]["state"]["terminated"] for pod in pods]
     return sorted(states, key=lambda end: time_of(end["startedAt"]))
 
@@ -43,7 +42,7 @@ def test_words_that_make_another_attempt_pointless_end_the_run_after_one(tasks: 
     assert (error["reason"], error["exitCode"]) == ("NonRetryableMessage", 1)
     assert 'after "404"' in error["message"]
     assert error["message"].endswith("GET /matches/1: HTTP 404")
-    assert len(tasks.kubectl("get", "pods", "-l", "job-name=gone-1", "-o", "name").split()) == 1
+    assert len(tasks.listed("pod", "job-name=gone-1")) == 1
 
 
 def test_what_says_503_four_times_succeeds_in_its_fifth_attempt(

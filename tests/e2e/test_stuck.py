@@ -30,7 +30,7 @@ def runs(tasks: ProgramTasks) -> None:
     tasks.apply("unpulled-attempt", template=unpulled, timeouts={"attempt": "25s"}, retry=once)
     tasks.apply("unpulled-run", template=unpulled, timeouts={"run": "25s"}, retry=twice)
     tasks.apply("awaited", template=pod(tasks, {"nodeSelector": {"disk": "silver"}}), timeouts=soon, retry=long)
-    tasks.apply_program("overlong", WAIT, timeouts={"attempt": "4s"}, retry={"maxAttempts": 2, "backoff": ["10s"]})
+    tasks.apply_program("overlong", WAIT, timeouts={"attempt": "15s"}, retry={"maxAttempts": 2, "backoff": ["10s"]})
     tasks.apply_program("overrun", WAIT, timeouts={"run": "6s"}, retry=twice)
     names = ("unpulled", "homeless", "keyless", "unmounted", "unpulled-attempt", "unpulled-run", "awaited")
     for name in (*names, "overlong", "overrun"):
