@@ -25,11 +25,11 @@ def good() -> Iterator[PageServer]:
 
 
 @pytest.fixture
-def monitor(on_sqlite: Monitor, pages: PageServer) -> Monitor:
+def watching(monitor: Monitor, pages: PageServer) -> Monitor:
     """With a source on the server that a test puts faults into."""
     pages.pages["/terms"] = TERMS
-    on_sqlite.add(f"{pages.url}/terms")
-    return on_sqlite
+    monitor.add(f"{pages.url}/terms")
+    return monitor
 
 
 def failed(monitor: Monitor, good: PageServer, **options: Any) -> Check:
@@ -70,68 +70,68 @@ def failed(monitor: Monitor, good: PageServer, **options: Any) -> Check:
     ids=lambda value: f"{value.kind}-{value.status}" if isinstance(value, Fault) else None,
 )
 def test_a_fault_fails_its_source_alone(
-    monitor: Monitor, pages: PageServer, good: PageServer, fault: Fault, error: str, retryable: bool
+    watching: Monitor, pages: PageServer, good: PageServer, fault: Fault, error: str, retryable: bool
 ) -> None:
     pages.fault = fault
-    check = failed(monitor, good, timeout=0.4 if fault.kind in ("slow", "drip") else 5.0)
+    check = failed(watching, good, timeout=0.4 if fault.kind in ("slow", "drip") else 5.0)
     assert any(part in check.error for part in error.split("|")), check.error
     assert check.retryable is retryable
     assert len(pages.asked()) >= 2 if retryable and "3600" not in error else len(pages.asked()) >= 1
 
 
-def test_a_server_that_is_gone_fails_its_source_alone(on_sqlite: Monitor, good: PageServer) -> None:
+def test_a_server_that_is_gone_fails_its_source_alone(monitor: Monitor, good: PageServer) -> None:
     with PageServer() as closed:
         url = closed.url
-    on_sqlite.add(f"{url}/terms")
-    check = failed(on_sqlite, good)
+    monitor.add(f"{url}/terms")
+    check = failed(monitor, good)
     assert "no connection: " in check.error
     assert check.retryable
 
 
-def test_a_bomb_is_not_unpacked_beyond_the_limit(monitor: Monitor, pages: PageServer, good: PageServer) -> None:
+def test_a_bomb_is_not_unpacked_beyond_the_limit(watching: Monitor, pages: PageServer, good: PageServer) -> None:
     import tracemalloc
 
     pages.fault = Fault("bomb", megabytes=60)
     tracemalloc.start()
     try:
-        failed(monitor, good, size_limit=1)
+        failed(watching, good, size_limit=1)
         assert tracemalloc.get_traced_memory()[1] < 40 << 20
     finally:
         tracemalloc.stop()
 
 
-def test_a_fault_that_passes_is_got_over_within_the_round(monitor: Monitor, pages: PageServer) -> None:
+def test_a_fault_that_passes_is_got_over_within_the_round(watching: Monitor, pages: PageServer) -> None:
     pages.fault = Fault("status", status=500, times=1)
-    assert monitor.fetch()["sources_succeeded"] == 1
+    assert watching.fetch()["sources_succeeded"] == 1
     assert len(pages.asked()) == 2
 
 
-def test_retry_after_is_waited_out(monitor: Monitor, pages: PageServer) -> None:
+def test_retry_after_is_waited_out(watching: Monitor, pages: PageServer) -> None:
     pages.fault = Fault("status", status=429, retry_after="1", times=1)
-    assert monitor.fetch()["sources_succeeded"] == 1
+    assert watching.fetch()["sources_succeeded"] == 1
     first, second = pages.asked()
     assert second.began - first.began >= 1
 
 
 def test_a_host_that_asks_for_a_long_quiet_is_asked_nothing_more(
-    monitor: Monitor, pages: PageServer, good: PageServer
+    watching: Monitor, pages: PageServer, good: PageServer
 ) -> None:
     pages.pages["/other"] = TERMS
     pages.fault = Fault("status", status=429, retry_after="3600", path="/terms")
-    monitor.add(f"{good.url}/good")
-    other = monitor.add(f"{pages.url}/other")
-    result = monitor.fetch()
+    watching.add(f"{good.url}/good")
+    other = watching.add(f"{pages.url}/other")
+    result = watching.fetch()
     assert result["sources_failed"] == 2
     assert pages.asked("/other") == []
-    assert "s of quiet" in next(row.error for row in monitor.all(Check) if row.source_id == other)
+    assert "s of quiet" in next(row.error for row in watching.all(Check) if row.source_id == other)
 
 
 @pytest.mark.parametrize(("limit", "size"), [(0.002, 3000), (0.002, 100_000)])
 def test_a_document_beyond_the_limit_fails_before_it_is_read(
-    monitor: Monitor, pages: PageServer, good: PageServer, limit: float, size: int
+    watching: Monitor, pages: PageServer, good: PageServer, limit: float, size: int
 ) -> None:
     pages.pages["/terms"] = Page.html(f"<p>{'x' * size}")
-    assert "longer than 0.002 MiB" in failed(monitor, good, size_limit=limit).error
+    assert "longer than 0.002 MiB" in failed(watching, good, size_limit=limit).error
 
 
 @pytest.mark.parametrize(
@@ -146,22 +146,22 @@ def test_a_document_beyond_the_limit_fails_before_it_is_read(
     ],
 )
 def test_a_document_of_another_kind_is_told(
-    on_sqlite: Monitor, pages: PageServer, good: PageServer, page: Page, kind: str, error: str
+    monitor: Monitor, pages: PageServer, good: PageServer, page: Page, kind: str, error: str
 ) -> None:
     pages.pages["/x"] = page
-    on_sqlite.add(f"{pages.url}/x", kind)
-    check = failed(on_sqlite, good)
+    monitor.add(f"{pages.url}/x", kind)
+    check = failed(monitor, good)
     assert any(part in check.error for part in error.split("|")), check.error
 
 
 def test_a_redirect_is_followed_and_robots_minded_at_each_step(
-    monitor: Monitor, pages: PageServer, good: PageServer
+    watching: Monitor, pages: PageServer, good: PageServer
 ) -> None:
     pages.pages["/terms"] = Page(redirect="/moved")
     pages.pages["/moved"] = TERMS
-    assert monitor.fetch()["sources_succeeded"] == 1
+    assert watching.fetch()["sources_succeeded"] == 1
     pages.robots = "User-agent: *\nDisallow: /moved"
-    check = failed(monitor, good)
+    check = failed(watching, good)
     assert "robots.txt does not allow source-monitor to read /moved" in check.error
 
 
@@ -169,17 +169,17 @@ def test_a_redirect_is_followed_and_robots_minded_at_each_step(
     "target", ["ftp://example.com/", "http://[", "file:///etc/passwd", "http://user:pw@example.com/", "javascript:x"]
 )
 def test_a_redirect_to_what_is_no_page_is_refused(
-    monitor: Monitor, pages: PageServer, good: PageServer, target: str
+    watching: Monitor, pages: PageServer, good: PageServer, target: str
 ) -> None:
     pages.pages["/terms"] = Page(redirect=target)
-    assert "which is no address to read" in failed(monitor, good).error
+    assert "which is no address to read" in failed(watching, good).error
 
 
 def test_neither_a_source_nor_a_redirect_leads_to_internal_addresses(
-    monitor: Monitor, pages: PageServer, good: PageServer
+    watching: Monitor, pages: PageServer, good: PageServer
 ) -> None:
     pages.pages["/terms"] = Page(redirect=f"http://127.0.0.2:{pages.port}/terms")
-    check = failed(monitor, good)
+    check = failed(watching, good)
     assert "127.0.0.2 is 127.0.0.2, an internal address" in check.error
     assert (check.failure, check.retryable) == ("PermissionDenied", False)
 
@@ -192,14 +192,14 @@ def test_a_name_is_judged_by_the_address_that_it_resolves_to(on_sqlite: Monitor,
 
 
 def test_robots_txt_is_obeyed_asked_for_once_and_may_be_missing(
-    monitor: Monitor, pages: PageServer, good: PageServer
+    watching: Monitor, pages: PageServer, good: PageServer
 ) -> None:
     pages.pages["/private/rules"] = TERMS
     pages.pages["/other"] = TERMS
     pages.robots = "User-agent: *\nDisallow: /\n\nUser-agent: source-monitor\nDisallow: /private\n"
-    monitor.add(f"{pages.url}/other")
-    monitor.add(f"{pages.url}/private/rules")
-    result = monitor.fetch()
+    watching.add(f"{pages.url}/other")
+    watching.add(f"{pages.url}/private/rules")
+    result = watching.fetch()
     assert result["sources_succeeded"] == 2
     assert result["errors"] == ["source 3 (rules): its robots.txt does not allow source-monitor to read /private/rules"]
     assert len(pages.asked("/robots.txt")) == 1
@@ -218,13 +218,13 @@ def test_robots_txt_is_obeyed_asked_for_once_and_may_be_missing(
     ids=lambda value: f"{value.kind}-{value.status}" if isinstance(value, Fault) else None,
 )
 def test_a_robots_txt_that_is_refused_allows_all_and_one_that_fails_allows_nothing_for_now(
-    monitor: Monitor, pages: PageServer, good: PageServer, fault: Fault, allowed: bool
+    watching: Monitor, pages: PageServer, good: PageServer, fault: Fault, allowed: bool
 ) -> None:
     pages.fault = fault
     if allowed:
-        assert monitor.fetch()["sources_succeeded"] == 1
+        assert watching.fetch()["sources_succeeded"] == 1
     else:
-        check = failed(monitor, good, timeout=0.4)
+        check = failed(watching, good, timeout=0.4)
         assert "robots.txt can't be read now" in check.error
         assert check.retryable
         assert pages.asked() == []
@@ -249,10 +249,10 @@ def test_a_host_is_asked_one_thing_at_a_time_with_a_pause_and_hosts_side_by_side
     assert took >= 3 * 0.4
 
 
-def test_a_crawl_delay_is_kept(monitor: Monitor, pages: PageServer) -> None:
+def test_a_crawl_delay_is_kept(watching: Monitor, pages: PageServer) -> None:
     pages.robots = "User-agent: *\nCrawl-delay: 0.5\n"
     pages.pages["/other"] = TERMS
-    monitor.add(f"{pages.url}/other")
-    assert monitor.fetch()["sources_succeeded"] == 2
+    watching.add(f"{pages.url}/other")
+    assert watching.fetch()["sources_succeeded"] == 2
     first, second = pages.asked()
     assert second.began - first.began >= 0.5

@@ -114,9 +114,9 @@ def test_an_unusable_answer_is_asked_for_once_more_and_then_the_ticket_is_set_as
     assert light_miner.rows(SetAside) == []
 
 
-def test_an_answer_that_is_unusable_once_is_no_matter(light_miner: Miner, claude: AnthropicServer) -> None:
+def test_an_answer_that_is_unusable_once_is_no_matter(miner: Miner, claude: AnthropicServer) -> None:
     claude.fault = Fault("prose", containing="manual", times=1)
-    ended = synced(light_miner).run("analyze")
+    ended = synced(miner).run("analyze")
     assert (ended.result["analyzed"], ended.result["requests"]) == (15, 16)
 
 
@@ -130,14 +130,14 @@ PASSING = [
 
 @pytest.mark.parametrize(("fault", "kind"), PASSING)
 def test_a_passing_fault_keeps_what_was_answered_and_asks_for_another_attempt(
-    light_miner: Miner, claude: AnthropicServer, fault: Fault, kind: str
+    miner: Miner, claude: AnthropicServer, fault: Fault, kind: str
 ) -> None:
     claude.fault = fault
-    ended = synced(light_miner).run("analyze", ANALYZE_CONCURRENCY="2")
+    ended = synced(miner).run("analyze", ANALYZE_CONCURRENCY="2")
     assert (ended.exit_code, ended.error["class"], ended.error["retryable"]) == (75, kind, True)
-    assert len(light_miner.rows(Analysis)) == 9
+    assert len(miner.rows(Analysis)) == 9
     claude.fault = None
-    assert light_miner.run("analyze").result["analyzed"] == 6
+    assert miner.run("analyze").result["analyzed"] == 6
 
 
 @pytest.mark.parametrize(
@@ -148,9 +148,9 @@ def test_a_passing_fault_keeps_what_was_answered_and_asks_for_another_attempt(
         pytest.param(Fault("truncated", after=3, times=1), id="an answer that broke off once"),
     ],
 )
-def test_a_moment_of_trouble_is_waited_out(light_miner: Miner, claude: AnthropicServer, fault: Fault) -> None:
+def test_a_moment_of_trouble_is_waited_out(miner: Miner, claude: AnthropicServer, fault: Fault) -> None:
     claude.fault = fault
-    assert synced(light_miner).run("analyze").result["analyzed"] == 15
+    assert synced(miner).run("analyze").result["analyzed"] == 15
 
 
 LASTING = [
@@ -166,14 +166,14 @@ LASTING = [
 
 @pytest.mark.parametrize(("fault", "exit_code", "said"), LASTING)
 def test_a_lasting_fault_ends_the_run_with_what_is_to_mend(
-    light_miner: Miner, claude: AnthropicServer, fault: Fault, exit_code: int, said: str
+    miner: Miner, claude: AnthropicServer, fault: Fault, exit_code: int, said: str
 ) -> None:
     claude.fault = fault
-    ended = synced(light_miner).run("analyze", ANALYZE_CONCURRENCY="1")
+    ended = synced(miner).run("analyze", ANALYZE_CONCURRENCY="1")
     assert ended.exit_code == exit_code
     assert said in ended.error["message"]
     assert len(claude.requests) == 1
-    assert light_miner.rows(SetAside) == [], "what is wrong is not the ticket"
+    assert miner.rows(SetAside) == [], "what is wrong is not the ticket"
 
 
 def test_without_a_key_nothing_is_asked(light_miner: Miner, claude: AnthropicServer) -> None:

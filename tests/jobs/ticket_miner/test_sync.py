@@ -156,18 +156,18 @@ LASTING = [
 
 @pytest.mark.parametrize(("fault", "exit_code", "said"), LASTING)
 def test_a_lasting_fault_ends_the_run_with_what_is_to_mend(
-    light_miner: Miner, zendesk: ZendeskServer, fault: Fault, exit_code: int, said: str
+    miner: Miner, zendesk: ZendeskServer, fault: Fault, exit_code: int, said: str
 ) -> None:
     zendesk.put(*made_up(5, seed=1))
     zendesk.fault = fault
-    ended = light_miner.run(*ALL)
+    ended = miner.run(*ALL)
     assert ended.exit_code == exit_code
     assert ended.error["retryable"] is False
     assert said in ended.error["message"]
 
 
-def test_a_wrong_token_is_told_with_the_mend(light_miner: Miner) -> None:
-    ended = light_miner.run("sync", ZENDESK_TOKEN="zd-some-other")
+def test_a_wrong_token_is_told_with_the_mend(miner: Miner) -> None:
+    ended = miner.run("sync", ZENDESK_TOKEN="zd-some-other")
     assert ended.exit_code == 77
     assert "Couldn't authenticate you. Are ZENDESK_EMAIL and ZENDESK_TOKEN right" in ended.error["message"]
 
@@ -186,19 +186,19 @@ def test_a_cursor_that_zendesk_no_longer_takes_is_told_with_the_way_out(
     assert "start_time" in asked(zendesk)[-1]
 
 
-def test_a_short_retry_after_is_waited_for(light_miner: Miner, zendesk: ZendeskServer) -> None:
+def test_a_short_retry_after_is_waited_for(miner: Miner, zendesk: ZendeskServer) -> None:
     zendesk.put(*made_up(30, seed=1))
     zendesk.fault = Fault("status", status=429, retry_after="1", after=1, times=1)
-    ended = light_miner.run(*ALL)
+    ended = miner.run(*ALL)
     assert ended.exit_code == 0
     assert ended.result["duration_seconds"] >= 1
     assert len(zendesk.requests) == 3
 
 
-def test_a_server_that_is_not_there_is_a_passing_fault(light_miner: Miner) -> None:
+def test_a_server_that_is_not_there_is_a_passing_fault(miner: Miner) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"
-    ended = light_miner.run("sync", ZENDESK_URL=url)
+    ended = miner.run("sync", ZENDESK_URL=url)
     assert (ended.exit_code, ended.error["class"]) == (75, "Unavailable")
 
 
