@@ -174,6 +174,8 @@ def test_a_leader_that_stood_still_writes_nothing_when_it_wakes_and_ends(pair: P
     assert_counted(tasks, "before")
     tasks.start_run("counted", "across")
     tasks.await_status("counted", lambda status: status["active"], "the run is active")
+    # Its last write for now: a request that is on its way when the process stops is sent when it wakes, Lease or not.
+    eventually(lambda: tasks.get("cronjob", "counted")["status"].get("active"), bool, "the run is adopted")
 
     pair.lead.process.signal(signal.SIGSTOP)
     end_pod(tasks.cluster, tasks.namespace, "across", 0)

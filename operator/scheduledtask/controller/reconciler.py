@@ -202,7 +202,7 @@ class Reconciler:
         """Best done, but never in the way of the account: who else wrote the CronJob brings on another pass. Unless it
         fences slots that the account tells of."""
         try:
-            await self._api.adopt(key, adoption)
+            self._store.cron_jobs.put(await self._api.adopt(key, adoption))
         except ApiError as error:
             if adoption.is_fence or error.code not in (404, 409, 422):
                 raise

@@ -153,7 +153,7 @@ class KubernetesApi:
             if error.code not in (404, 409):
                 raise
 
-    async def adopt(self, key: Key, adoption: Adoption) -> None:
+    async def adopt(self, key: Key, adoption: Adoption) -> CronJobObject:
         """Tell the CronJob controller of Jobs that it did not make, or forgot; else ApiError 409."""
         active = [
             {"apiVersion": "batch/v1", "kind": "Job", "namespace": key.namespace, "name": job.name, "uid": job.uid}
@@ -164,7 +164,8 @@ class KubernetesApi:
             status["lastScheduleTime"] = format_time(adoption.last_schedule_time)
         path = f"/apis/batch/v1/namespaces/{key.namespace}/cronjobs/{key.name}/status"
         body = {"metadata": _as_known(adoption.cron_job), "status": status}
-        await self._send("PATCH", path, {"fieldManager": FIELD_MANAGER}, body, "application/merge-patch+json")
+        answer = await self._send("PATCH", path, {"fieldManager": FIELD_MANAGER}, body, "application/merge-patch+json")
+        return msgspec.json.decode(answer, type=CronJobObject)
 
     async def patch_job(self, key: Key, patch: JobPatch) -> JobObject:
         """Suspend or resume a Job, or have it end as Failed with its pods and logs kept. ApiError 409 if it has
