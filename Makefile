@@ -95,7 +95,7 @@ integration: $(INSTALLED) ## Tests against a real API server and its controllers
 e2e: $(INSTALLED) ## Tests against a real node, with the chart installed by Helm.
 unit jobs: WORKERS := -n 2
 # Most of their time they wait for the clock; each worker has a control plane of its own.
-integration: WORKERS := -n 3 --dist worksteal
+integration: WORKERS := -n 4 --dist loadfile --no-loadscope-reorder
 e2e: SELECTED := -m "not long"
 unit jobs contract integration e2e:
 	@$(PYTEST) tests/$@ $(SELECTED) $(WORKERS) --durations=12 --durations-min=10

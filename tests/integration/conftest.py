@@ -69,3 +69,11 @@ def tasks(operator: OperatorProcess, control_plane: Cluster, namespace: str) -> 
 def cli(control_plane: Cluster, namespace: str, tmp_path: Path) -> CommandLine:
     """The command line, with a kubeconfig whose context names that namespace."""
     return CommandLine(kubeconfig_of(control_plane, namespace, tmp_path))
+
+
+WAITING = ("test_gates", "test_slot_truth", "test_slots", "test_operator", "test_stuck", "test_fuzzed_specs")
+"""Modules that wait for minutes. They begin with the first: at the end everyone would wait for them."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: WAITING.index(item.path.stem) if item.path.stem in WAITING else len(WAITING))
