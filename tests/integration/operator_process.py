@@ -113,7 +113,7 @@ class OperatorProcess:
     def await_end(self) -> int:
         """Wait until it has ended and return its exit code."""
         assert self._process is not None
-        return self._process.wait(timeout=15)
+        return self._process.wait(timeout=30)
 
     @property
     def runs(self) -> bool:

@@ -87,7 +87,7 @@ def _verdict(api_server: httpx.Client, tasks: Tasks, name: str, generation: int)
         status = api_server.get(path).json().get("status", {})
         return condition(status, "Ready") if status.get("observedGeneration") == generation else {}
 
-    return eventually(ready, bool, f"{name} has a condition Ready for generation {generation}", 30)
+    return eventually(ready, bool, f"{name} has a condition Ready for generation {generation}")
 
 
 def _probe(api_server: httpx.Client, tasks: Tasks, number: int) -> Body:

@@ -284,7 +284,7 @@ def test_between_its_attempts_a_run_lets_others_go_first(tasks: Tasks, api_serve
         tasks.start_run("second", "between")
         end_pod(tasks.cluster, tasks.namespace, "again", 1, "busy")
         eventually(lambda: pods_of(tasks.cluster, tasks.namespace, "between"), bool, "it is its turn")
-        tasks.await_status("first", lambda status: status["state"] == "Queued", "the other is due, and waits", 30)
+        tasks.await_status("first", lambda status: status["state"] == "Queued", "the other is due, and waits")
         assert len(pods_of(tasks.cluster, tasks.namespace, "again")) == 1
 
         end_pod(tasks.cluster, tasks.namespace, "between", 0)

@@ -25,7 +25,7 @@ from tests.integration.tasks import Tasks
 
 LEASE = "scheduledtask-operator"
 QUIET_SECONDS = float(os.environ.get("QUIET_SECONDS", "20"))
-TAKEOVER = LEASE_DURATION + 2 * RETRY_PERIOD * 1.2 + 3
+TAKEOVER = LEASE_DURATION + 2 * RETRY_PERIOD * 1.2 + 10
 """Seconds: the other may have looked just before the last renewal, and looks late again; and a loaded machine."""
 READS = {"get", "list", "watch"}
 RENEWAL = "update leases"
@@ -62,7 +62,7 @@ class Pair:
         spec: dict[str, Any] = json.loads(self._kubectl("get", "lease", LEASE, "-o", "json"))["spec"]
         return spec
 
-    def await_leader(self, member: Member, seconds: float = 10) -> datetime:
+    def await_leader(self, member: Member, seconds: float = 60) -> datetime:
         """Wait until this one works; returns since when."""
         [line] = eventually(lambda: member.process.log_lines("synced"), bool, f"{member.name} leads", seconds)
         assert self.lease()["holderIdentity"] == member.name
@@ -160,7 +160,7 @@ def test_a_leader_that_is_told_to_end_gives_the_lease_up_at_once(pair: Pair, tas
     stopped = datetime.now(UTC)
     took = pair.await_leader(pair.standby) - stopped
 
-    assert took.total_seconds() < RETRY_PERIOD * 1.2 + 2
+    assert took.total_seconds() < LEASE_DURATION, "it was not waited for to run out"
     succeed(tasks, "after")
     assert_counted(tasks, "before", "after")
     assert pair.standby.process.stop() == 0

@@ -27,9 +27,9 @@ def test_the_next_attempt_comes_when_the_backoff_says(tasks: Tasks) -> None:
     failure = {"reason": "NonZeroExit", "message": "connection refused", "exitCode": 1}
     assert waiting["active"][0]["lastFailure"] == failure
 
-    eventually(lambda: len(pods_of(tasks.cluster, tasks.namespace, "run")), lambda count: count == 2, "attempt 2", 40)
+    eventually(lambda: len(pods_of(tasks.cluster, tasks.namespace, "run")), lambda count: count == 2, "attempt 2")
     created = datetime.fromisoformat(pods_of(tasks.cluster, tasks.namespace, "run")[1]["metadata"]["creationTimestamp"])
-    assert timedelta(0) <= created - due <= timedelta(seconds=2)
+    assert timedelta(0) <= created - due <= timedelta(seconds=10)
 
     end_pod(tasks.cluster, tasks.namespace, "run", 0)
     status = tasks.await_status("patient", lambda status: status["successCount"], "it is counted")
@@ -75,7 +75,7 @@ def test_an_operator_that_returns_after_the_time_resumes_at_once(tasks: Tasks, o
     assert tasks.get("job", "run")["spec"]["suspend"] is True
     operator.start()
 
-    eventually(lambda: len(pods_of(tasks.cluster, tasks.namespace, "run")), lambda count: count == 2, "attempt 2", 10)
+    eventually(lambda: len(pods_of(tasks.cluster, tasks.namespace, "run")), lambda count: count == 2, "attempt 2")
     end_pod(tasks.cluster, tasks.namespace, "run", 0)
     tasks.await_status("interrupted", lambda status: status["successCount"], "it is counted")
 
