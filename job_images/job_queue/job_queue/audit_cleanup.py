@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -34,44 +35,53 @@ def retention(keep_days: int, by_kind: str) -> dict[str, int | None]:
     return days
 
 
+@dataclass(frozen=True, slots=True)
+class _Old:
+    """What is older than it has to be kept: rows of `table`, named by `key`."""
+
+    kind: str
+    table: type[AuditEvent] | type[Import]
+    key: sa.ColumnElement[object]
+    condition: sa.ColumnElement[bool]
+
+
 def clean(engine: sa.Engine, run: Run, days: Mapping[str, int | None], batch: int, dry_run: bool) -> Success:
     """Delete what is older than its days, `batch` rows a transaction; with `dry_run` only count it."""
-    limits = {kind: now() - timedelta(days=kept) for kind, kept in days.items() if kept is not None}
-    total = sum(_count(engine, kind, limit) for kind, limit in limits.items()) if limits else 0
-    counts: dict[str, int] = {}
-    for kind, limit in limits.items():
-        counts[kind] = _count(engine, kind, limit) if dry_run else _delete(engine, run, kind, limit, batch, total)
+    told = audit.tally(engine, "cleanup", run.name, "audit", "cleaned")
+    kinds = [_old(kind, now() - timedelta(days=kept), told) for kind, kept in days.items() if kept is not None]
+    counts = {old.kind: _count(engine, old) for old in kinds}
+    if not dry_run:
+        for old in kinds:
+            _delete(engine, run, old, batch, sum(counts.values()), told)
+        counts = told.counts
     gone = {kind: count for kind, count in counts.items() if count}
-    if gone and not dry_run:
-        with run.held(), engine.begin() as connection:
-            audit.record(connection, "cleanup", run.name, "audit", "cleaned", **gone)
     named = ", ".join(f"{count} {kind}" for kind, count in gone.items()) or "nothing"
     message = f"{'would delete' if dry_run else 'deleted'} {named}"
     return Success(message, {"deleted": gone, "total": sum(gone.values()), "dry_run": dry_run})
 
 
-def _old(kind: str, limit: datetime) -> tuple[sa.ColumnElement[object], sa.ColumnElement[bool]]:
-    """The key of what is deleted, and which are old."""
+def _old(kind: str, limit: datetime, told: audit.Tally) -> _Old:
     if kind == IMPORTS:
-        return sa.type_coerce(Import.key, sa.Text()), Import.updated_at < limit
-    return sa.type_coerce(AuditEvent.id, sa.Integer()), sa.and_(AuditEvent.kind == kind, AuditEvent.at < limit)
+        return _Old(kind, Import, sa.type_coerce(Import.key, sa.Text()), Import.updated_at < limit)
+    # What the run's earlier attempts told is not old, whatever its age.
+    condition = sa.and_(AuditEvent.kind == kind, AuditEvent.at < limit, AuditEvent.id != (told.event or 0))
+    return _Old(kind, AuditEvent, sa.type_coerce(AuditEvent.id, sa.Integer()), condition)
 
 
-def _count(engine: sa.Engine, kind: str, limit: datetime) -> int:
-    key, old = _old(kind, limit)
+def _count(engine: sa.Engine, old: _Old) -> int:
     with reading(engine) as connection:
-        return connection.scalar(sa.select(sa.func.count(key)).where(old)) or 0
+        return connection.scalar(sa.select(sa.func.count(old.key)).where(old.condition)) or 0
 
 
-def _delete(engine: sa.Engine, run: Run, kind: str, limit: datetime, batch: int, total: int) -> int:
-    table = Import if kind == IMPORTS else AuditEvent
-    key, old = _old(kind, limit)
-    chosen = sa.select(key).where(old).limit(batch)
+def _delete(engine: sa.Engine, run: Run, old: _Old, batch: int, total: int, told: audit.Tally) -> None:
+    chosen = sa.select(old.key).where(old.condition).limit(batch)
     deleted = 0
     while True:
         with run.held(), engine.begin() as connection:
-            gone = connection.execute(sa.delete(table).where(key.in_(chosen))).rowcount
+            gone = connection.execute(sa.delete(old.table).where(old.key.in_(chosen))).rowcount
+            if gone:
+                told.add(connection, **{old.kind: gone})
         if not gone:
-            return deleted
+            return
         deleted += gone
-        run.progress(f"Deleting {kind}", deleted, total)
+        run.progress(f"Deleting {old.kind}", deleted, total)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import signal
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from itertools import product
 from typing import Any
 
 import pytest
@@ -24,26 +27,25 @@ def clean(queue: Queue, **values: Any) -> dict[str, Any]:
 def aged(queue: Queue) -> Queue:
     """Events of two kinds, one of each a day for 100 days, and an import of each tenth day."""
     clean(queue)
-    engine = sa.create_engine(queue.url.replace("postgresql://", "postgresql+psycopg://"), poolclass=sa.NullPool)
-    common = {"run": "", "subject": "x", "what": "y", "detail": {}}
-    with engine.begin() as connection:
-        connection.execute(
-            sa.insert(AuditEvent),
-            [
-                {"kind": kind, "at": now() - timedelta(days=day, minutes=-5), **common}
-                for kind in ("jira", "import")
-                for day in range(100)
-            ],
-        )
-        connection.execute(
-            sa.insert(Import),
-            [
-                {"key": str(day), "path": "x", "entity_type": "x", "status": "reading", "line": 0, "good": 0, "bad": 0}
-                | {"updated_at": now() - timedelta(days=day, minutes=-5)}
-                for day in range(0, 100, 10)
-            ],
-        )
+    days = [now() - timedelta(days=day, minutes=-5) for day in range(100)]
+    add_events(queue, ("jira", "import"), days)
+    common = {"path": "x", "entity_type": "x", "status": "reading", "line": 0, "good": 0, "bad": 0}
+    with engine(queue).begin() as connection:
+        rows = [{"key": str(number), "updated_at": day, **common} for number, day in enumerate(days[::10])]
+        connection.execute(sa.insert(Import), rows)
     return queue
+
+
+def add_events(queue: Queue, kinds: Iterable[str], moments: Iterable[datetime]) -> None:
+    """An event of each of the kinds at each of the moments."""
+    common = {"run": "", "subject": "x", "what": "y", "detail": {}}
+    with engine(queue).begin() as connection:
+        rows = [{"kind": kind, "at": moment, **common} for kind, moment in product(kinds, moments)]
+        connection.execute(sa.insert(AuditEvent), rows)
+
+
+def engine(queue: Queue) -> sa.Engine:
+    return sa.create_engine(queue.url.replace("postgresql://", "postgresql+psycopg://"), poolclass=sa.NullPool)
 
 
 def test_events_older_than_their_kind_is_kept_go_in_batches(aged: Queue) -> None:
@@ -74,6 +76,24 @@ def test_an_old_import_takes_its_bad_rows_with_it(queue: Queue) -> None:
     clean(queue, keep_days=0)
     assert queue.column("SELECT COUNT(*) FROM import_faults") == [0]
     assert queue.column("SELECT COUNT(*) FROM records") == [1]
+
+
+def test_a_run_that_is_stopped_tells_in_the_end_of_all_that_it_deleted(queue: Queue) -> None:
+    clean(queue)
+    add_events(queue, ("document", "jira"), [now() - timedelta(days=2)] * 1500)
+    stopped = queue.start("audit-cleanup", "--keep-days=0", "--batch-size=1", TASK_RUN="cleanup-1")
+    assert stopped.stderr is not None
+    assert any("Deleting" in line for line in stopped.stderr)
+    stopped.send_signal(signal.SIGTERM)
+    assert queue.ended(stopped).error["class"] == "Interrupted"
+    [left] = queue.column("SELECT COUNT(*) FROM audit_events WHERE kind <> 'cleanup'")
+    assert 0 < left < 3000
+
+    result = dict(queue.call(audit_cleanup, run="cleanup-1", keep_days=0).result)
+
+    assert result["deleted"] == {"document": 1500, "jira": 1500}
+    assert queue.rows("SELECT run FROM audit_events") == [("cleanup-1",)]
+    assert dict(queue.call(audit_cleanup, run="cleanup-2", keep_days=0).result)["deleted"] == {"cleanup": 1}
 
 
 @pytest.mark.parametrize("rule", ["jira", "jira=soon", "coffee=3", "jira=-1"])

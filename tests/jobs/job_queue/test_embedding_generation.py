@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +73,25 @@ def test_only_new_texts_are_embedded_and_vectors_of_old_ones_go(library: Queue) 
     assert again["removed"] == first["vectors"] + 1 - again["vectors"]
     assert embed(library)["embedded"] == 0
     assert sorted(set(nearest(library, "storm and rain", most=2))) == ["copy.txt", "weather.txt"]
+
+
+def test_a_run_that_is_stopped_embeds_no_text_twice_and_tells_of_all(light: Queue) -> None:
+    (light.documents / "a.txt").write_text(" ".join(f"This is sentence number {number}." for number in range(6000)))
+    light.call(document_processing, chunk_characters=100, chunk_overlap=0)
+    [texts] = light.column("SELECT COUNT(DISTINCT digest) FROM chunks")
+    stopped = light.start("embedding-generation", "--batch-size=1", TASK_RUN="embedding-1")
+    assert stopped.stderr is not None
+    assert any("Embedding" in line for line in stopped.stderr)
+    stopped.send_signal(signal.SIGTERM)
+    assert light.ended(stopped).error["class"] == "Interrupted"
+    [made] = light.column("SELECT COUNT(*) FROM vectors")
+    assert 0 < made < texts
+
+    result = light.call(embedding_generation, run="embedding-1").result
+
+    assert (result["embedded"], result["vectors"]) == (texts, texts)
+    [told] = light.column("SELECT detail FROM audit_events WHERE kind = 'embedding'")
+    assert json.loads(told) == {"made": texts}
 
 
 def test_another_model_has_vectors_of_its_own(light: Queue, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ def generate(engine: sa.Engine, run: Run, model_folder: str, batch: int) -> Succ
     """Make the vectors that are missing, `batch` at a time. Raises Misconfigured for the model or the extension."""
     model = models.load(model_folder)
     make_searchable(engine, model)
+    told = audit.tally(engine, "embedding", run.name, model.name, "generated")
     total = _count_missing(engine, model)
     made, last = 0, ""
     while texts := _missing(engine, model, last, batch):
@@ -33,17 +34,16 @@ def generate(engine: sa.Engine, run: Run, model_folder: str, batch: int) -> Succ
         ]
         with run.held(), engine.begin() as connection:
             upsert(connection, Vector, rows)
+            told.add(connection, made=len(rows))
         made += len(rows)
         last = texts[-1][0]
         run.progress("Embedding chunks", made, max(total, made))
-    removed = _remove_orphans(engine, run, batch)
-    if made or removed:
-        with run.held(), engine.begin() as connection:
-            audit.record(connection, "embedding", run.name, model.name, "generated", made=made, removed=removed)
+    _remove_orphans(engine, run, batch, told)
     with reading(engine) as connection:
         kept = connection.scalar(sa.select(sa.func.count()).where(Vector.model == model.name))
-    message = f"{made} texts embedded, {removed} vectors removed, {kept} there ({model.name})"
-    result = {"embedded": made, "removed": removed, "vectors": kept, "model": model.name}
+    embedded, removed = (told.counts.get(name, 0) for name in ("made", "removed"))
+    message = f"{embedded} texts embedded, {removed} vectors removed, {kept} there ({model.name})"
+    result = {"embedded": embedded, "removed": removed, "vectors": kept, "model": model.name}
     return Success(message, {**result, "dimensions": model.dimensions})
 
 
@@ -84,14 +84,14 @@ def _missing(engine: sa.Engine, model: Model, last: str, batch: int) -> list[tup
         return [(digest, text) for digest, text in connection.execute(query)]
 
 
-def _remove_orphans(engine: sa.Engine, run: Run, batch: int) -> int:
-    removed = 0
+def _remove_orphans(engine: sa.Engine, run: Run, batch: int, told: audit.Tally) -> None:
     orphans = sa.select(Vector.digest).where(~sa.exists().where(Chunk.digest == Vector.digest)).limit(batch)
     while True:
         with run.held(), engine.begin() as connection:
             digests = list(connection.scalars(orphans))
             if digests:
-                removed += connection.execute(sa.delete(Vector).where(Vector.digest.in_(digests))).rowcount
+                removed = connection.execute(sa.delete(Vector).where(Vector.digest.in_(digests))).rowcount
+                told.add(connection, removed=removed)
         if not digests:
-            return removed
-        run.progress("Removing vectors of texts that are gone", removed)
+            return
+        run.progress("Removing vectors of texts that are gone", told.counts["removed"])
