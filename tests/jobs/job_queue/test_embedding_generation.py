@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import signal
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from job_queue.embeddings import model as models
 from job_queue.embeddings.vectors import nearest as nearest_chunks
 from scheduledtask_sdk.failures import Misconfigured
 from tests import postgres
+from tests.cluster.waiting import until
 from tests.jobs.job_queue import material
 from tests.jobs.job_queue.conftest import Queue
 
@@ -94,6 +97,15 @@ def test_a_run_that_is_stopped_embeds_no_text_twice_and_tells_of_all(light: Queu
     assert json.loads(told) == {"made": texts}
 
 
+def test_a_question_is_answered_beside_a_writer(light: Queue) -> None:
+    (light.documents / "a.txt").write_text(material.SUBJECTS["weather"])
+    light.call(document_processing)
+    embed(light)
+    with closing(sqlite3.connect(light.url.removeprefix("sqlite:///"), isolation_level=None)) as writer:
+        writer.execute("BEGIN EXCLUSIVE")
+        assert nearest(light, "snow") == ["a.txt"]
+
+
 def test_another_model_has_vectors_of_its_own(light: Queue, tmp_path: Path) -> None:
     numpy = pytest.importorskip("numpy")
     from safetensors.numpy import save_file
@@ -157,6 +169,20 @@ def test_on_postgresql_the_nearest_are_found_by_an_index(light: Queue, postgres_
             ).one()
         assert found.path == "a.txt"
         assert used.idx_scan == 1, used
+
+
+def test_a_server_that_ends_while_the_extension_is_enabled_is_a_passing_fault(
+    light: Queue, postgres_server: postgres.Server
+) -> None:
+    with postgres_server.database() as url, psycopg.connect(url, autocommit=True) as other:
+        light.url = url
+        other.execute("SELECT pg_advisory_lock(hashtext('job_queue: extension vector'))")
+        process = light.start("embedding-generation")
+        waiting = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'advisory'"
+        until("it waits for the lock", lambda: bool(light.rows(waiting)), seconds=30)
+        other.execute(f"SELECT pg_terminate_backend(pid) FROM ({waiting})")
+        ended = light.ended(process)
+    assert (ended.exit_code, ended.error["class"]) == (75, "Unavailable")
 
 
 def test_a_user_who_may_not_enable_pgvector_is_told_what_to_ask_for(

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
+from job_queue.database import reading
 from job_queue.embeddings.model import Model
 from scheduledtask_sdk.failures import Misconfigured
+from scheduledtask_sdk.rules import failure_of
 
 _MOST_INDEXED = 2000
 """Dimensions that pgvector's index takes."""
@@ -83,6 +85,8 @@ def _create_pgvector(connection: sa.Connection) -> None:
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('job_queue: extension vector'))"))
             connection.execute(sa.text("CREATE EXTENSION IF NOT EXISTS vector"))
     except DBAPIError as error:
+        if _passes(error):
+            raise
         raise Misconfigured(
             "the extension 'vector' is not enabled in the database of DATABASE_URL, and this user may not enable it;"
             f" have an administrator run CREATE EXTENSION vector there ({error.orig})"
@@ -120,12 +124,20 @@ def _load_sqlite_vec(engine: sa.Engine) -> None:
         _load_into_every_connection(sqlite_vec.loadable_path())
     engine.dispose()  # connections from before know nothing of it
     try:
-        with engine.connect() as connection:
+        with reading(engine) as connection:
             connection.execute(sa.text("SELECT vec_version()"))
     except (DBAPIError, sqlite3.Error) as error:
+        if _passes(error):
+            raise
         raise Misconfigured(
             f"the extension sqlite-vec can't be loaded: {error}; use PostgreSQL (DATABASE_URL)"
         ) from error
+
+
+def _passes(error: Exception) -> bool:
+    """Whether it is the database's state at this moment that failed, and not the extension."""
+    failure = failure_of(error)
+    return failure is not None and failure.retryable
 
 
 def _load_into_every_connection(path: str) -> None:
