@@ -8,6 +8,9 @@ import pytest
 
 from tests.e2e.conftest import Watched
 from tests.e2e.programs import ProgramTasks, time_of
+from tests.integration.administrator import administrator
+from tests.integration.operator_process import eventually
+from tests.integration.pod_hands import pods_of
 from tests.integration.tasks import Body
 
 WAITS = [timedelta(seconds=seconds) for seconds in (15, 25, 40, 80)]
@@ -16,6 +19,13 @@ PROMPT = timedelta(seconds=30)
 """How late an attempt may start on a machine that builds and tests other things meanwhile."""
 
 GONE = "raise SystemExit('GET /matches/1: HTTP 404')"
+UNTIL_TOLD = """
+import signal, sys, time
+signal.signal(signal.SIGUSR1, lambda *_: sys.exit(0))
+print("begun", flush=True)
+time.sleep(300)
+"""
+TELL = "import os, signal; os.kill(1, signal.SIGUSR1)"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -75,6 +85,35 @@ def test_no_attempt_comes_before_its_time_or_long_after_it(unavailable: Watched,
 
     assert min(late) >= timedelta(0)
     assert max(late) <= PROMPT
+
+
+def test_a_pod_that_a_drain_evicts_is_no_attempt(tasks: ProgramTasks) -> None:
+    tasks.apply_program("drained", UNTIL_TOLD, retry={"maxAttempts": 1})
+    tasks.await_ready("drained")
+    tasks.start_run("drained", "drained-1")
+    evicted = begun_pod(tasks, "drained-1")
+
+    path = f"/api/v1/namespaces/{tasks.namespace}/pods/{evicted}/eviction"
+    body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": evicted}}
+    administrator(tasks.cluster).post(path, json=body).raise_for_status()
+
+    follower = begun_pod(tasks, "drained-1", other_than=evicted)
+    (active,) = tasks.status("drained")["active"]
+    assert (active["attempt"], "lastFailure" in active) == (1, False)
+    tasks.kubectl("exec", follower, "--", "python3", "-c", TELL)
+    entry = tasks.await_run("drained", "drained-1")
+    assert (entry["outcome"], entry["attempts"]) == ("Succeeded", 1)
+    assert tasks.status("drained")["retryCount"] == 0
+
+
+def begun_pod(tasks: ProgramTasks, run: str, other_than: str = "") -> str:
+    """The pod of a run whose program has begun, by its name."""
+
+    def begun() -> list[str]:
+        names = [pod["metadata"]["name"] for pod in pods_of(tasks.cluster, tasks.namespace, run)]
+        return [name for name in names if name != other_than and "begun" in tasks.kubectl("logs", name, check=False)]
+
+    return eventually(begun, bool, f"a pod of {run} has begun", 90)[0]
 
 
 def next_attempts(run: Watched) -> dict[int, set[datetime]]:
