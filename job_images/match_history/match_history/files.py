@@ -49,6 +49,16 @@ def _temporary_beside(path: Path) -> Iterator[Path]:
         Path(name).unlink(missing_ok=True)
 
 
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Within the block, a failure to read the open file names it, as a failure to open it does."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
+
+
 def shown(path: str) -> str:
     """The path as text that can be printed, whatever bytes the name is made of."""
     return path.encode("utf-8", "backslashreplace").decode()

@@ -25,6 +25,8 @@ from typing import BinaryIO
 
 import msgspec
 
+from match_history.files import naming
+
 SIZE_LIMIT = 16 * 1024 * 1024
 """Bytes of a document, unpacked; a real one has about 100 kB."""
 
@@ -99,7 +101,7 @@ def read_file(path: Path, queues: frozenset[int]) -> tuple[Fingerprint, Reading]
     """Read one file, or None where it has gone meanwhile. Empty ``queues`` mean every queue."""
     try:
         # Without waiting: what is there may be a named pipe by now.
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:  # noqa: PTH123 - of a descriptor
+        with naming(path), open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:  # noqa: PTH123 - of a descriptor
             # Of the open file, not of the name: a file put in its place meanwhile is another one.
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import yaml
 
+from match_history.files import naming
+
 CARD_NAMES = (
     "card.json",
     "model_card.json",
@@ -49,7 +51,7 @@ def read_card(folder: Path) -> Card:
     if name is None:
         raise BrokenCard(f"no card; expected one of {', '.join(CARD_NAMES)}")
     try:
-        with (folder / name).open("rb") as file:
+        with naming(folder / name), (folder / name).open("rb") as file:
             raw = file.read(SIZE_LIMIT + 1)
     except PermissionError:
         raise BrokenCard(f"{name}: permission to read it is missing") from None

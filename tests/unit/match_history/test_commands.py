@@ -67,6 +67,21 @@ def test_a_missing_folder_is_missing_input(job: Job) -> None:
     assert ended.error["context"]["path"] == str(job.root / "data" / "processed")
 
 
+@pytest.mark.parametrize(
+    ("command", "path"),
+    [("refresh-history-index", "data/processed/1.json"), ("refresh-model-registry", "models/draft/card.json")],
+)
+def test_a_disk_that_fails_to_read_may_pass_and_the_file_is_named(job: Job, command: str, path: str) -> None:
+    unreadable = job.root / path
+    unreadable.parent.mkdir(parents=True)
+    # The kernel answers whoever reads its first bytes with EIO, as for a broken disk.
+    unreadable.symlink_to("/proc/self/mem")
+    ended = job.run(command)
+    assert ended.exit_code == 75
+    assert ended.error["message"] == f"{unreadable}: Input/output error"
+    assert ended.error["context"]["path"] == str(unreadable)
+
+
 def test_nothing_usable_is_bad_input_and_the_files_are_named(job: Job) -> None:
     put(job.root / "data" / "processed" / "1.json", b"{")
     ended = job.run("refresh-history-index")
