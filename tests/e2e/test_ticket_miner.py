@@ -6,118 +6,27 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
+from tests.e2e.attempts import await_failure, log_of, stop_attempt
 from tests.e2e.installed import InstalledOperator
 from tests.e2e.programs import await_run, time_of
-from tests.install import REPOSITORY
+from tests.e2e.ticket_miner_system import KEY, NAMES, NAMESPACE, TICKETS, TOKEN, System, mining
 from tests.integration.operator_process import eventually
 from tests.integration.pod_hands import pods_of
-from tests.integration.tasks import Body, Tasks
 from tests.upstreams import anthropic_messages, zendesk
-from tests.upstreams.anthropic_messages import AnthropicServer
-from tests.upstreams.zendesk import PROBLEMS, ZendeskServer, made_up
-
-NAMESPACE = "ticket-miner"
-SYSTEM = REPOSITORY / "manifests/systems/ticket_miner"
-IMAGE = "scheduledtask/ticket-miner:0.1.0"
-NAMES = ("daily-sync", "hourly-trends", "analyze", "full-pipeline")
-TOKEN, KEY = "zd-e2e-secret", "sk-ant-e2e-secret"
-TICKETS = 160
-ALL = {"backfill_days": 90}
-
-
-@dataclass(frozen=True)
-class System:
-    """The system at work: its tasks, its volume as a folder, and the stand-ins."""
-
-    tasks: Tasks
-    volume: Path
-    zendesk: ZendeskServer
-    claude: AnthropicServer
-
-    def begin(self, task: str, run: str, **parameters: object) -> str:
-        """Ask for a run, as any client can; its name."""
-        command = f"run.scheduledtask.dev/{run}={json.dumps({'parameters': parameters} if parameters else {})}"
-        self.tasks.kubectl("annotate", "stask", task, command)
-        return f"{task}-{run}"
-
-    def run(self, task: str, run: str, **parameters: object) -> Body:
-        """Ask for a run, and await its end."""
-        return await_run(self.tasks, task, self.begin(task, run, **parameters), 240)
-
-    def last_result(self, task: str) -> Body:
-        """What the task's last good run has answered."""
-        result: Body = self.tasks.status(task)["lastResult"]
-        return result
-
-    def rows(self, query: str) -> list[Any]:
-        """From the database on the volume, between runs."""
-        uri = f"file:{self.volume / 'ticket_miner.sqlite'}?immutable=1"
-        with closing(sqlite3.connect(uri, uri=True)) as connection:
-            return connection.execute(query).fetchall()
-
-    def has_all(self) -> bool:
-        """Whether the database holds what Zendesk has, each ticket once and in its last version."""
-        wanted = [(ticket["id"], ticket["subject"], ticket["generated_timestamp"]) for ticket in self.zendesk.tickets]
-        return self.rows("SELECT id, subject, generated_timestamp FROM miner_tickets ORDER BY id") == wanted
-
-    def retry_soon(self, task: str) -> None:
-        """Let the next attempt come after seconds instead of a minute."""
-        self.tasks.patch(task, retry={"backoff": ["5s"]})
-        self.tasks.await_ready(task)
+from tests.upstreams.zendesk import PROBLEMS
 
 
 @pytest.fixture(scope="module")
 def system(operator: InstalledOperator) -> Iterator[System]:
-    """ticket_miner as a user sets it up, after a first run of each step."""
-    cluster = operator.cluster
-    if cluster.provider != "local":
-        pytest.skip(f"pods of a cluster of the provider {cluster.provider} cannot reach the stand-ins on this host")
-    cluster.build_image(REPOSITORY / "job_images/ticket_miner/Dockerfile", IMAGE, REPOSITORY / "job_images")
-    cluster.load_image(IMAGE)
-    cluster.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=90s")
-    volume = cluster.make_volume(NAMESPACE, "2Gi")
-    for left in volume.glob("ticket_miner.sqlite*"):
-        left.unlink()
-    with (
-        ZendeskServer(TOKEN) as tickets,
-        AnthropicServer(KEY) as claude,
-        cluster.pods_to_host(urlsplit(tickets.url).port or 0) as tickets_address,
-        cluster.pods_to_host(urlsplit(claude.url).port or 0) as claude_address,
-    ):
-        tickets.put(*made_up(TICKETS, seed=4))
-        tasks = Tasks(cluster, NAMESPACE)
-        # The secrets first: the schedule of hourly-trends may be due at once.
-        cluster.kubectl("apply", "-f", str(SYSTEM / "namespace.yaml"))
-        tasks.kubectl("create", "secret", "generic", "zendesk", f"--from-literal=ZENDESK_TOKEN={TOKEN}")
-        tasks.kubectl("create", "secret", "generic", "anthropic", f"--from-literal=ANTHROPIC_API_KEY={KEY}")
-        cluster.kubectl("apply", "-k", str(SYSTEM))
-        settings = {
-            "ZENDESK_URL": f"http://{tickets_address}",
-            "ZENDESK_EMAIL": zendesk.EMAIL,
-            "ZENDESK_PAGE_SIZE": "50",
-            "ANTHROPIC_BASE_URL": f"http://{claude_address}",
-        }
-        tasks.kubectl("patch", "configmap", "ticket-miner", "--type=merge", "-p", json.dumps({"data": settings}))
-        # The stand-ins are at other ports than the real ones.
-        open_egress = json.dumps([{"op": "add", "path": "/spec/egress/-", "value": {}}])
-        tasks.kubectl("patch", "networkpolicy", "ticket-miner", "--type=json", "-p", open_egress)
-        for name in NAMES:
-            tasks.await_ready(name)
-        made = System(tasks, volume, tickets, claude)
-        for number, name in enumerate(("daily-sync", "analyze", "hourly-trends")):
-            entry = made.run(name, f"first{number}", **(ALL if name == "daily-sync" else {}))
-            assert entry["outcome"] == "Succeeded", entry
+    provider = operator.cluster.provider
+    if provider != "local":
+        pytest.skip(f"pods of a cluster of the provider {provider} cannot reach the stand-ins on this host")
+    with mining(operator.cluster) as made:
         yield made
-        for name in NAMES:
-            tasks.patch(name, suspend=True)
 
 
 def test_a_sync_takes_every_ticket_in(system: System) -> None:
@@ -133,6 +42,7 @@ def test_an_analysis_classifies_each_ticket_once(system: System) -> None:
 def test_the_trends_name_what_customers_report(system: System) -> None:
     reported = {re.sub(r" \d+", "", subject) for _, subject, _ in PROBLEMS}
     assert {title for (title,) in system.rows("SELECT title FROM miner_issues")} == reported
+    assert system.last_result("hourly-trends")["issues"] == len(reported)
     report = (system.volume / "reports" / "trends.html").read_text()
     assert "Invoice PDF shows the wrong VAT" in report
     assert report.count("<svg") == 2
@@ -153,12 +63,13 @@ def test_a_pipeline_takes_its_parameters_and_tells_of_its_three_steps(system: Sy
     assert system.has_all()
 
 
+@pytest.mark.parametrize("task", ["daily-sync", "full-pipeline"])
 @pytest.mark.long
-def test_zendesk_that_is_down_for_a_moment_costs_one_retry(system: System) -> None:
-    system.retry_soon("daily-sync")
+def test_zendesk_that_is_down_for_a_moment_costs_one_retry(system: System, task: str) -> None:
+    system.retry_soon(task)
     system.zendesk.fault = zendesk.Fault("status", status=503, times=1)
 
-    entry = system.run("daily-sync", "retried")
+    entry = system.run(task, "retried")
 
     assert (entry["outcome"], entry["attempts"]) == ("Succeeded", 2)
 
@@ -187,12 +98,7 @@ def test_a_locked_database_costs_the_trends_one_retry(system: System) -> None:
     with closing(sqlite3.connect(system.volume / "ticket_miner.sqlite", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         run = system.begin("hourly-trends", "locked")
-        eventually(
-            lambda: system.tasks.status("hourly-trends").get("active", ()),
-            lambda active: any(run == entry["run"] and entry.get("nextAttemptTime") for entry in active),
-            "the first attempt gave up",
-            150,
-        )
+        await_failure(system.tasks, "hourly-trends", run, 150)
         other.execute("ROLLBACK")
 
     entry = await_run(system.tasks, "hourly-trends", run, 120)
@@ -239,39 +145,66 @@ def test_a_wrong_setting_ends_the_trends_at_once(system: System) -> None:
     assert "TRENDS_WINDOW_DAYS" in entry["message"]
 
 
-@pytest.mark.parametrize(("task", "stopped_at"), [("daily-sync", "sync"), ("full-pipeline", "analyze")])
 @pytest.mark.long
-def test_what_is_stopped_in_its_midst_is_continued_by_the_next_run(system: System, task: str, stopped_at: str) -> None:
-    for ticket in list(system.zendesk.tickets)[:110]:
-        system.zendesk.change(ticket["id"], description=f"Ticket {ticket['id']} changed before {task}.")
-    asked = len(system.claude.requests)
-    if stopped_at == "sync":
-        system.zendesk.fault = zendesk.Fault("slow", seconds=50, after=1, times=1)
-    else:
-        system.claude.delay = 0.5
-    run = system.begin(task, "stopped")
-    if stopped_at == "sync":
-        eventually(lambda: system.zendesk.fault, lambda fault: fault is None, "the second page is asked for", 90)
-    else:
-        eventually(lambda: len(system.claude.requests), lambda now: now >= asked + 10, "the model is asked", 120)
+def test_a_sync_that_is_stopped_in_its_midst_is_continued_by_the_next_run(system: System) -> None:
+    system.change_descriptions(110, "Changed before the sync")
+    system.zendesk.fault = zendesk.Fault("slow", seconds=50, after=1, times=1)
+    run = system.begin("daily-sync", "stopped")
+    eventually(lambda: system.zendesk.fault, lambda fault: fault is None, "the second page is asked for", 90)
 
-    system.tasks.kubectl("annotate", "stask", task, f"cancel.scheduledtask.dev/{run}=enough")
-    entry = await_run(system.tasks, task, run, 120)
-    system.claude.delay = 0
-    again = system.run(task, "continued")
+    result = system.cancel_and_repeat("daily-sync", run)
 
-    assert (entry["outcome"], again["outcome"]) == ("Cancelled", "Succeeded")
     assert system.has_all()
-    result = system.last_result(task)
-    if stopped_at == "sync":
-        assert (result["changed"], result["unchanged"]) == (60, 0), "the first page was taken in before the stop"
-    else:
-        texts = system.claude.asked[asked:]
-        assert len(texts) >= 110
-        assert len(texts) == len(set(texts)), "no answer was paid for twice"
-        assert 0 < result["analyze"]["analyzed"] < len(texts)
-        assert result["analyze"]["remaining"] == 0
+    assert (result["changed"], result["unchanged"]) == (60, 0), "the first page was taken in before the stop"
+
+
+@pytest.mark.parametrize("task", ["analyze", "full-pipeline"])
+@pytest.mark.long
+def test_an_analysis_that_is_stopped_in_its_midst_is_continued_and_no_answer_is_paid_for_twice(
+    system: System, task: str
+) -> None:
+    system.change_descriptions(110, f"Changed before {task}")
+    if task == "analyze":
+        system.run("daily-sync", "before-stop")
+    asked = len(system.claude.requests)
+    system.claude.delay = 0.5
+    run = system.begin(task, "stopped")
+    eventually(lambda: len(system.claude.requests), lambda now: now >= asked + 10, "the model is asked", 120)
+
+    result = system.cancel_and_repeat(task, run)
+
+    assert system.has_all()
+    texts = system.claude.asked[asked:]
+    assert len(texts) >= 110
+    assert len(texts) == len(set(texts))
+    analysis = result if task == "analyze" else result["analyze"]
+    assert 0 < analysis["analyzed"] < len(texts)
+    assert analysis["remaining"] == 0
+    if task == "full-pipeline":
         assert result["sync"]["changed"] == 0
+
+
+@pytest.mark.long
+def test_trends_that_are_stopped_in_their_midst_stay_as_they_were_until_the_next_attempt(system: System) -> None:
+    system.retry_soon("hourly-trends")
+    issues = "SELECT id, title, active, tickets FROM miner_issues ORDER BY id"
+    before = system.rows(issues)
+    system.copy_tickets(75)  # It takes seconds to group so many.
+    run = system.begin("hourly-trends", "stopped")
+    eventually(lambda: log_of(system.tasks, run), lambda log: "Grouping tickets" in log, "tickets are grouped", 90)
+
+    failure = stop_attempt(system.tasks, "hourly-trends", run)
+    left = system.rows(issues)
+    entry = await_run(system.tasks, "hourly-trends", run, 180)
+    system.drop_copies()
+
+    assert failure["message"].startswith("Interrupted: stopped by SIGTERM"), failure
+    assert left == before
+    assert (entry["outcome"], entry["attempts"]) == ("Succeeded", 2), entry
+    after = system.rows(issues)
+    assert {row[:2] for row in before} < {row[:2] for row in after}, "issues keep their numbers"
+    assert len({title for _, title, *_ in after}) == len(after), "none is there twice"
+    assert len(after) - len(before) == system.last_result("hourly-trends")["new"]
 
 
 @pytest.mark.long
