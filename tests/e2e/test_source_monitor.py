@@ -15,7 +15,7 @@ from tests.e2e.installed import InstalledOperator
 from tests.e2e.programs import await_run
 from tests.install import REPOSITORY
 from tests.integration.operator_process import eventually
-from tests.integration.tasks import Body, Tasks
+from tests.integration.tasks import NEVER_SOON, Body, Tasks
 from tests.receiver import Receiver, receiving
 from tests.upstreams.watched_pages import DEMO_PAGES, Fault, Page, PageServer
 
@@ -74,6 +74,8 @@ def system(operator: InstalledOperator) -> Iterator[System]:
         cluster.kubectl("apply", "-k", str(SYSTEM))
         tasks = Tasks(cluster, NAMESPACE)
         set_up(tasks, page_address, hook_address)
+        # A run that is asked for while that of a slot is active would be skipped.
+        tasks.patch("daily-fetch", schedule=NEVER_SOON)
         for name in ("daily-fetch", "import-sources"):
             tasks.await_ready(name)
         tasks.start_run("import-sources", "import-sources-first")
