@@ -38,8 +38,9 @@ from scheduledtask_sdk.failures import Misconfigured
 from scheduledtask_sdk.redaction import keep_secret
 from scheduledtask_sdk.run import Run
 
-BUSY_TIMEOUT = 30
-"""Seconds that one writer waits for another."""
+BUSY_TIMEOUT = 20
+"""Seconds that one writer of SQLite waits for another. SIGTERM is heeded only when the wait is over: it must be shorter
+than the 30 s that a pod has by default to end."""
 
 
 @contextmanager
