@@ -101,7 +101,7 @@ unit jobs contract integration e2e:
 	@$(PYTEST) tests/$@ $(SELECTED) $(WORKERS) --durations=12 --durations-min=10
 
 .PHONY: systems
-systems: $(INSTALLED) ## All that the jobs do on a real node: retries, refusals, stops in their midst. Twenty minutes.
+systems: $(INSTALLED) ## All that the jobs do on a real node: retries, refusals, stops in their midst. A quarter of an hour.
 	@$(PYTEST) $(foreach system,$(SYSTEMS),tests/e2e/test_$(system).py) --durations=12 --durations-min=10
 
 .PHONY: short-faults faults
