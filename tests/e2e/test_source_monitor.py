@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from standardwebhooks.webhooks import Webhook
 
+from tests.e2e.attempts import await_failure, log_of, stop_attempt
 from tests.e2e.installed import InstalledOperator
 from tests.e2e.programs import await_run
 from tests.install import REPOSITORY
@@ -26,6 +27,10 @@ SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 NOTICE = ("Notice to all customers.", "Prices stay as they are.")
 NEW_NOTICE = (NOTICE[0], "Prices rise on 1 May 2027.")
 SOURCES = {"/terms": "html", "/news.xml": "feed", "/notice.pdf": "pdf"}
+MANY: list[Body] = [
+    {"url": f"https://example.com/{number}", "kind": "html", "active": False} for number in range(10_000)
+]
+"""So many that an import of them can be stopped in its midst; nobody fetches them."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,17 @@ class System:
         """The same, and await its end."""
         self.start(run, **parameters)
         return await_run(self.tasks, "daily-fetch", f"daily-fetch-{run}")
+
+    def start_import(self, run: str, sources: list[Body]) -> str:
+        """Start an import of these sources from a file on the volume; the name of the run."""
+        (self.volume / f"{run}.json").write_text(json.dumps(sources))
+        command = json.dumps({"parameters": {"file": f"/data/{run}.json"}})
+        self.tasks.kubectl("annotate", "stask", "import-sources", f"run.scheduledtask.dev/{run}={command}")
+        return f"import-sources-{run}"
+
+    def retry_imports_soon(self) -> None:
+        self.tasks.patch("import-sources", retry={"backoff": ["5s"]})
+        self.tasks.await_ready("import-sources")
 
     def rows(self, query: str) -> list[tuple[object, ...]]:
         """What the database on the volume says."""
@@ -180,3 +196,50 @@ def test_an_attempt_that_is_stopped_is_continued_without_loss_or_repetition(syst
     assert "3 sources processed, 3 succeeded, 0 failed, 1 changes detected, 1 alerts sent" in entry["message"]
     assert len(system.pages.asked("/terms")) == before + 1
     assert len(system.rows("SELECT id FROM changes")) == changes + 1
+
+
+@pytest.mark.long
+def test_an_import_that_finds_the_database_locked_costs_one_retry(system: System) -> None:
+    system.retry_imports_soon()
+    with closing(sqlite3.connect(system.volume / "source_monitor.sqlite", isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        run = system.start_import("locked", MANY[:1])
+        failure = await_failure(system.tasks, "import-sources", run)
+        other.execute("ROLLBACK")
+
+    entry = await_run(system.tasks, "import-sources", run)
+
+    assert failure["exitCode"] == 75
+    assert "database is locked" in failure["message"]
+    assert (entry["outcome"], entry["attempts"]) == ("Succeeded", 2)
+    assert system.tasks.status("import-sources")["lastResult"]["added"] == 1
+
+
+@pytest.mark.long
+def test_a_source_that_is_none_ends_the_import_at_once_and_is_named(system: System) -> None:
+    run = system.start_import("wrong", [*MANY[1:3], {"url": "ftp://example.com/", "kind": "html"}])
+
+    entry = await_run(system.tasks, "import-sources", run)
+
+    assert (entry["outcome"], entry["reason"], entry["attempts"]) == ("Failed", "NonRetryableExitCode", 1)
+    assert entry["exitCode"] == 65
+    assert "ftp://example.com/" in entry["message"]
+    assert system.rows(f"SELECT id FROM sources WHERE url = '{MANY[1]['url']}'") == []
+
+
+@pytest.mark.long
+def test_an_import_that_is_stopped_is_done_as_a_whole_by_the_next_attempt(system: System) -> None:
+    system.retry_imports_soon()
+    before = len(system.rows("SELECT id FROM sources"))
+    run = system.start_import("stopped", MANY[3:])
+    eventually(lambda: log_of(system.tasks, run), lambda log: "started" in log, "it has begun")
+
+    failure = stop_attempt(system.tasks, "import-sources", run)
+    left = len(system.rows("SELECT id FROM sources"))
+    entry = await_run(system.tasks, "import-sources", run)
+
+    assert failure["message"].startswith("Interrupted: stopped by SIGTERM")
+    assert left == before, "all or none"
+    assert (entry["outcome"], entry["attempts"]) == ("Succeeded", 2)
+    assert system.tasks.status("import-sources")["lastResult"]["added"] == len(MANY[3:])
+    assert len(system.rows("SELECT id FROM sources")) == before + len(MANY[3:])
