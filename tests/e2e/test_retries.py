@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from tests.e2e.attempts import log_of
 from tests.e2e.conftest import Watched
 from tests.e2e.programs import ProgramTasks, time_of
 from tests.integration.administrator import administrator
@@ -109,11 +110,11 @@ def test_a_pod_that_a_drain_evicts_is_no_attempt(tasks: ProgramTasks) -> None:
 def begun_pod(tasks: ProgramTasks, run: str, other_than: str = "") -> str:
     """The pod of a run whose program has begun, by its name."""
 
-    def begun() -> list[str]:
+    def begun() -> str:
         names = [pod["metadata"]["name"] for pod in pods_of(tasks.cluster, tasks.namespace, run)]
-        return [name for name in names if name != other_than and "begun" in tasks.kubectl("logs", name, check=False)]
+        return names[-1] if names and names[-1] != other_than and "begun" in log_of(tasks, run) else ""
 
-    return eventually(begun, bool, f"a pod of {run} has begun", 90)[0]
+    return eventually(begun, bool, f"a pod of {run} has begun", 90)
 
 
 def next_attempts(run: Watched) -> dict[int, set[datetime]]:

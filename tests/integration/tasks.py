@@ -103,8 +103,8 @@ class Tasks:
         """Kubernetes Events about a task, those that others post included."""
         return [event for event in self.listed("event") if event["involvedObject"]["name"] == name]
 
-    def kubectl(self, *arguments: str, input: str | None = None, check: bool = True) -> str:
-        return self.cluster.kubectl("--namespace", self.namespace, *arguments, input=input, check=check)
+    def kubectl(self, *arguments: str, input: str | None = None) -> str:
+        return self.cluster.kubectl("--namespace", self.namespace, *arguments, input=input)
 
     def _read(self, kind: str, rest: str = "", params: dict[str, str] | None = None) -> Body:
         group, plural = PATHS[kind]
